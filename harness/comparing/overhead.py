@@ -15,6 +15,7 @@ from streamgauge.comparing.paired import LEAST_PAIRS, Cost, cost_of, order_matte
 from streamgauge.comparing.report import Range
 from streamgauge.endpoint.client import StreamClient, not_a_stream, settle
 from streamgauge.endpoint.signalr import refuse_hub
+from streamgauge.endpoint.stream_end import StreamEnd, learn_end
 from streamgauge.endpoint.target import Target
 from streamgauge.endpoint.target_input import as_target, at_url, at_vendor_path
 from streamgauge.errors import CannotMeasure, ExitCode, OutOfTime, UsageError
@@ -24,7 +25,7 @@ from streamgauge.metrics.definitions import BY_NAME
 from streamgauge.metrics.distributions import nearest_rank
 from streamgauge.metrics.facts import StreamFacts, mean
 from streamgauge.protocol.dialects.base import Kind
-from streamgauge.protocol.outcome import Outcome
+from streamgauge.protocol.outcome import Ends, Outcome
 from streamgauge.protocol.record import record_of
 from streamgauge.protocol.transcript import Transcript
 from streamgauge.transport.memory import MemoryBudget
@@ -177,24 +178,36 @@ def overhead(
         memory = MemoryBudget(_POOL_BYTES, remedy="ask for shorter answers: --max-tokens")
         clients = [stack.enter_context(StreamClient.to(path, total_s=total_s, memory=memory)) for path in paths]
         warm = [_warm(client, path, progress) for client, path in zip(clients, paths, strict=True)]
-        return _Run(clients, warm, length_ns, precision_ns, max_pairs, seed, progress).measure(parsed)
+        caveats = dict.fromkeys(end.caveat for _, end in warm if end.caveat)
+        targets = [target for target, _ in warm]
+        return _Run(clients, targets, length_ns, precision_ns, max_pairs, seed, progress, caveats).measure(parsed)
 
 
-def _warm(client: StreamClient, path: Target, progress: Progress) -> Target:
-    """Settle the request and the dialect of a path with its first streams. Raises CannotMeasure without a stream."""
+def _warm(client: StreamClient, path: Target, progress: Progress) -> tuple[Target, StreamEnd]:
+    """Settle the request, the dialect and the end of a path with its first streams.
+
+    Raises CannotMeasure without a stream, or where it is in doubt which of its events are tokens.
+    """
     progress(f"warming up {path.masked_url}")
     settled = settle(client, path)
     for _ in range(_WARM_UP):
         transcript = _ask(client, settled)
         if not transcript.is_stream:
             raise not_a_stream(transcript)
+        if transcript.dialect_doubt is not None:
+            raise CannotMeasure(
+                f"which events of {path.masked_url} are tokens is in doubt: {transcript.dialect_doubt}",
+                "without that, no time to a token can be told",
+            )
         settled = settled.answering_in(transcript.dialect)
     if not transcript.tokens:
         raise CannotMeasure(
             f"no token came from {path.masked_url}: {transcript.detail or _how_it_ended(transcript)}",
             "streamgauge probe shows what came",
         )
-    return settled
+    end = learn_end(Ends(settled.end), transcript, lambda: _ask(client, settled))
+    client.expect(end.ends)
+    return settled, end
 
 
 def _how_it_ended(transcript: Transcript) -> str:
@@ -220,10 +233,12 @@ class _Run:
         max_pairs: int,
         seed: int,
         progress: Progress,
+        caveats: Iterable[str] = (),
     ) -> None:
         self._clients, self._targets = clients, targets
         self._length_ns, self._precision_ns, self._max_pairs = length_ns, precision_ns, max_pairs
         self._seed, self._progress = seed, progress
+        self._caveats = list(caveats)
         self._pairs: list[Pair] = []
         self._lost = self._lost_in_a_row = 0
         self._failure: Transcript | None = None
@@ -318,7 +333,7 @@ class _Run:
         )
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = [*self._caveats]
         for name, samples in (
             ("direct", [pair.direct for pair in self._pairs]), ("via", [pair.via for pair in self._pairs]),
         ):  # fmt: skip

@@ -153,6 +153,10 @@ class StreamClient:
             other.patience = Patience(read_timeout_s)
         return other
 
+    def expect(self, ends: Ends) -> None:
+        """Judge the next streams by how the first ones ended (see `learn_end`)."""
+        self._ends = ends
+
     @property
     def out_of_time(self) -> bool:
         """Whether the time for all requests together is over."""

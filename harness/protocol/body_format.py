@@ -43,9 +43,10 @@ def format_of(head: Head, first: bytes, named: Dialect | None, *, final: bool) -
     if first.startswith(b"["):
         return _array_format(head, first, named, final=final)
     any_format = named is None or named.also_lines
-    if not final and _may_become_a_stream(first, any_format=any_format):
+    lines = any_format and _is_lines(first, media, described=named is not None)
+    if not final and not (lines and b"\n" in first) and _may_become_a_stream(head, first, any_format=any_format):
         return NoStream.UNDECIDED
-    if any_format and _is_lines(first, media, described=named is not None):
+    if lines:
         return Media.NDJSON
     if named is None and (media == "text/plain" or media in NDJSON_TYPES):
         return Media.TEXT
@@ -72,9 +73,12 @@ def _array_format(head: Head, first: bytes, named: Dialect | None, *, final: boo
     return Media.ARRAY if named is not None and grows else NoStream.NOT_A_STREAM
 
 
-def _may_become_a_stream(first: bytes, *, any_format: bool) -> bool:
+def _may_become_a_stream(head: Head, first: bytes, *, any_format: bool) -> bool:
     if any_format and first.startswith(b"{"):
-        return b"\n" not in first and len(first) <= _MOST_FIRST_LINE
+        line, end, behind = first.partition(b"\n")
+        # One object on a line of its own may be a whole answer, or the first of many lines: what follows tells.
+        alone = not behind.strip() and head.get("content-length") is None
+        return len(first) <= _MOST_FIRST_LINE and (not end or (alone and _is_object(line)))
     return any(start.startswith(first) for start in _SSE_STARTS)
 
 
@@ -82,15 +86,19 @@ def _is_lines(first: bytes, media: str | None, *, described: bool) -> bool:
     """Whether a body is lines of JSON: by its label, or by its first line.
 
     A whole object may also be an ordinary JSON answer. So without the label, its shape must be that of a dialect, or
-    the user has `described` the lines, or the label says text.
+    the user has `described` the lines, or the label says text, or a second object follows.
     """
-    line, end, _ = first[:_MOST_FIRST_LINE].partition(b"\n")
+    line, end, behind = first[:_MOST_FIRST_LINE].partition(b"\n")
     if not line.startswith(b"{"):
         return False
     if media in NDJSON_TYPES:
         return True
-    text = line.decode("utf-8", "replace")
-    if not end or object_of(text) is None:
+    if not end or not _is_object(line):
         return False
+    text = line.decode("utf-8", "replace")
     known = specific(Event("line", text, "", 0, len(line), 0), Media.NDJSON) is not None
-    return known or described or media == "text/plain"
+    return known or described or media == "text/plain" or behind.lstrip().startswith(b"{")
+
+
+def _is_object(line: bytes) -> bool:
+    return object_of(line.decode("utf-8", "replace")) is not None

@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from streamgauge.comparing.overhead import OverheadReport, overhead
+from streamgauge.endpoint.target import Target
 from streamgauge.errors import CannotMeasure, UsageError
 from streamgauge.mock_provider.config import MockConfig
 from streamgauge.mock_provider.embedded import MockServer
 from tests.builders.command import streamgauge
+from tests.builders.wire_server import Do, WireServer
 
 CHAT = "/v1/chat/completions"
 
@@ -70,6 +72,27 @@ def test_an_answer_without_a_token_is_told_by_its_finish_reason(fast: str) -> No
         pytest.raises(CannotMeasure, match="the stream ended as ok, finish reason stop"),
     ):
         overhead(fast, mock.url + CHAT)
+
+
+def test_an_end_marker_that_never_comes_is_learned_as_in_a_load_and_told(fast: str) -> None:
+    """Some gateways end with the finish reason: `load` measured them, and here no pair was."""
+    with MockServer(MockConfig(tokens=4, ttft="1ms", itl="1ms", faults=("no-terminal",))) as mock:
+        report = overhead(mock.url + CHAT, mock.url + CHAT, max_pairs=4)
+        mixed = overhead(fast, mock.url + CHAT, max_pairs=4)
+    for one in (report, mixed):
+        assert (one.pairs, one.lost_pairs) == (4, 0)
+        assert len([note for note in one.notes if "prescribes an end marker" in note]) == 1
+
+
+def test_where_it_is_in_doubt_what_a_token_is_no_time_to_it_is_told() -> None:
+    """The first event of any kind was called the first token: 0.28 ms for a true 202."""
+    events = b'event: metadata\ndata: {"run_id":"1"}\n\n' + b'event: data\ndata: {"content":"a"}\n\n' * 3
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + events
+    with (
+        WireServer(*[(Do.REQUEST, answer, Do.CLOSE)] * 8) as server,
+        pytest.raises(CannotMeasure, match="are tokens is in doubt: the stream looked like event-text"),
+    ):
+        overhead(Target(url=server.url, method="POST"), server.url)
 
 
 def test_streams_that_fail_end_the_measurement_with_their_reason(fast: str) -> None:

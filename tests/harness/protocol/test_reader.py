@@ -216,6 +216,26 @@ def test_an_event_stream_under_a_wrong_label_is_read_however_it_is_cut(media: st
         assert [text for _, text in transcript.tokens] == ["a"], name
 
 
+N8N = [b'{"type":"begin"}\n', b'{"type":"item","content":"a"}\n', b'{"type":"item","content":"b"}\n']
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/html"])
+def test_objects_a_line_each_are_a_stream_under_a_wrong_label_too_however_it_is_cut(media: str) -> None:
+    """n8n streams so: what a line like `{"type":"begin"}` is, the next one tells."""
+    for name, pieces in chunkings(b"".join(N8N)):
+        transcript = read([(0, head(f"Content-Type: {media}")), *((MS, piece) for piece in pieces)])
+        assert (transcript.is_stream, len(transcript.events)) == (True, 3), name
+        assert transcript.outcome is Outcome.OK, name
+        assert transcript.dialect_doubt is not None, name  # only the user can say where the text is
+
+
+@pytest.mark.parametrize("body", [N8N[0], N8N[0] + b"\n \n", b'{\n  "a": {\n}\n}\n', N8N[0] + b"bye\n", b"{}x\n{}\n"])
+def test_one_object_is_an_answer_and_no_stream_however_it_is_cut(body: bytes) -> None:
+    for name, pieces in chunkings(body):
+        transcript = read([(0, head("Content-Type: application/json")), *((MS, piece) for piece in pieces)])
+        assert not transcript.is_stream, name
+
+
 @pytest.mark.parametrize(
     "body", [b"<html>\ndata: x\n\n</html>", b'{"text":"x"}', b"dat", b"\n\n", b"\xef\xbb", b"events"]
 )
