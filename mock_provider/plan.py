@@ -61,9 +61,11 @@ def resolve(
     if script != "endless":
         features |= {"finite"}
     tokens, ttft, itl = _pace(directive, config, traces or {})
-    said = _said(directive, config)
+    said, wanted_calls = _said(directive, config), _wanted_calls(directive, config, features, calls)
+    if wanted_calls and directive.say is None and not config.tools:
+        said = None  # the server's text is an answer: as the arguments of a call that this request wants, it is broken
     if said is not None and directive.tokens is None:
-        tokens = len(said) * max(_wanted_calls(directive, config, features, calls), 1)
+        tokens = len(said) * max(wanted_calls, 1)
     answer_plan = _answer_plan(directive, config, features, tokens, calls)._replace(tools=tools)
     tokens += answer_plan.reasoning
     finish = directive.finish or ("tool_calls" if answer_plan.calls else "stop")

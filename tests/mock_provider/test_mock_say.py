@@ -171,3 +171,13 @@ def test_a_bracket_in_a_text_is_refused_with_the_way_to_write_it(value: str) -> 
 
 def test_brackets_elsewhere_are_no_directive() -> None:
     assert find_directive('a list [1] and [[mockery say="[x]"]]') == find_directive("")
+
+
+def test_the_text_of_a_server_is_no_arguments_of_calls_unless_it_makes_calls() -> None:
+    with MockServer(MockConfig(say="from a file", ttft="1ms", itl="1ms")) as server:
+        (call,) = answer(server.url, "tools=1")["tool_calls"]
+        assert isinstance(json.loads(call["function"]["arguments"]), dict)
+        assert answer(server.url, "seed=1")["content"] == "from a file"
+    with MockServer(MockConfig(say='{"a": 1}', tools=1, ttft="1ms", itl="1ms")) as server:
+        (call,) = answer(server.url, "seed=1")["tool_calls"]
+        assert json.loads(call["function"]["arguments"]) == {"a": 1}

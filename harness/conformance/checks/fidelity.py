@@ -24,7 +24,7 @@ from streamgauge.diagnosis.cancellation import Upstream
 from streamgauge.endpoint.received import Received
 from streamgauge.protocol.dialects.base import Kind
 from streamgauge.protocol.numbers import described, whole
-from streamgauge.units import SECOND, show_ms
+from streamgauge.units import SECOND, plural, show_ms
 from streamgauge.wire import End
 
 STOPS_WITHIN_NS: Final = 2 * SECOND
@@ -311,9 +311,27 @@ def finish_reason(seen: Observed, case: Case) -> Finding | None:
         return met(f"{seen.label}: {reason}")
     if meaning is None:
         return inconclusive(f"{seen.label}: the reason {reason!r} is not known", "a finish reason of a known vendor")
+    if wanted == "stop" and meaning in ("length", "filter") and (part := _ended_by_endpoint(seen)):
+        return part
     upstream = "with tool calls" if wanted == "tools" else "by itself"
     at = seen.at(seen.transcript.events[found.event].offset)
     return unmet(f"{seen.label}: the upstream's answer ended {upstream}, the client is told {reason!r}", at)
+
+
+def _ended_by_endpoint(seen: Observed) -> Finding | None:
+    """A ceiling or a filter of the endpoint itself, which may say that the answer is not whole; None without a sign."""
+    upstream, told = seen.upstream, seen.transcript.tokens
+    assert upstream is not None
+    came = max(len(told), len("".join(text for _, text in told).split()))
+    if upstream.disconnect_ns is not None:
+        return met(f"{seen.label}: the endpoint itself ended the answer after {plural(came, 'token')}, and says so")
+    if came < upstream.tokens:
+        of = f"{came} of the upstream's {plural(upstream.tokens, 'token')}"
+        return inconclusive(
+            f"{seen.label}: {of} came: a ceiling or a filter of the endpoint's own may have ended the answer",
+            "an endpoint whose ceilings and filters the mock's text does not reach",
+        )
+    return None
 
 
 def _takes_turns(case: Case) -> str | None:

@@ -124,6 +124,9 @@ CALL = (
 add(check, "pass", HAPPY, asked("tools", CALL + STOP % b"tool_calls" + DONE))
 add(check, "warn", HAPPY, asked("tools", CALL + STOP % b"stop" + DONE))
 add(check, "warn", asked("happy", CHAT + STOP % b"length" + DONE))
+add(check, "pass", asked("happy", CHAT + STOP % b"content_filter" + DONE, upstream=cancelled(5)))  # its own filter
+add(check, "inconclusive", asked("happy", CHAT + STOP % b"length" + DONE, upstream=upstream(20)))  # or its own ceiling
+add(check, "warn", asked("happy", CHAT + STOP % b"tool_calls" + DONE, upstream=upstream(20)))
 add(check, "pass", HAPPY, asked("tools", CHAT + STOP % b"stop" + DONE))  # an endpoint without tools
 add(check, "not-applicable", asked("happy", TOKEN + LAST))
 add(check, "inconclusive", asked("happy", CHAT + STOP % b"finished" + DONE))
