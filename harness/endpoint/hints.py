@@ -37,11 +37,13 @@ _FIELD: Final = re.compile(
     r"(?:missing|required|expected)\s+(?:\w+\s+){0,3}?(?:field|parameter|property|key|argument)s?[:\s]*[\"'`]?(\w+)[\"'`]?"
     r"|[\"'`](\w+)[\"'`]\s+(?:is|are)\s+(?:a\s+)?(?:required|missing)"
     r"|(?:field|parameter|property)\s+[\"'`]?(?!is\b)(\w+)[\"'`]?\s+(?:is\s+)?(?:required|missing)"
+    r"|\b(\w+): field required"
     r"|\b(?!(?:the|this|a|each|every|one)\b)(\w+)[\"'`]?\s+(?:field|parameter|property)\s+is\s+(?:required|missing)",
     re.IGNORECASE,
 )
 _TOO_LONG: Final = re.compile(
     r"\bcontext[ _-]?(?:length|window|limit)|\btoo (?:long|large|big|many (?:input |prompt )?tokens)"
+    r"|\btokens\b.{0,40}\bmust be <"
     r"|\bmax(?:imum)? .{0,20}\b(?:length|size)",
     re.IGNORECASE,
 )
@@ -197,18 +199,25 @@ def _is_base(url: str) -> bool:
 
 
 def _missing_places(body: bytes) -> Iterator[tuple[str, str]]:
-    """The fields that a validator of FastAPI's kind lists, each with the option that fills it."""
+    """The fields that a validator of FastAPI's kind lists, each with the option that fills or mends it."""
     value = _json(body)
     details = value.get("detail") if isinstance(value, dict) else None
     fields: dict[str, list[str]] = {}
+    refused: list[str] = []
     for item in details if isinstance(details, list) else ():
         place = item.get("loc") if isinstance(item, dict) else None
         if isinstance(place, list) and len(place) > 1 and all(isinstance(part, (str, int)) for part in place):
-            fields.setdefault(str(place[0]), []).append(str(place[-1]))
+            if "required" in str(item.get("msg")).lower() or "missing" in str(item.get("type")):
+                fields.setdefault(str(place[0]), []).append(str(place[-1]))
+            elif place[0] == "body" and isinstance(place[-1], str):
+                refused.append(place[-1])
     for name in fields.get("header", ()):
         yield name, f"give the header with --header '{name}: VALUE'"
     for name in fields.get("query", ()):
         yield name, f"give the parameter {name!r} in the URL, with {{{{prompt}}}} as its value where the prompt belongs"
+    if refused:
+        listed = ", ".join(repr(name) for name in refused)
+        yield listed, f"it does not accept {listed} as the body has it: write the body that it expects with --body FILE"
     if named := fields.get("body"):
         listed = ", ".join(repr(name) for name in named)
         yield listed, _lacking(listed)

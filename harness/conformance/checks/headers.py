@@ -65,7 +65,8 @@ def content_type(seen: Observed, case: Case) -> Finding | None:
     if head.media_type != wanted:
         mismatch = "; the body is an event stream all the same" if seen.is_event_stream else ""
         if seen.transcript.media is Media.ARRAY:
-            mismatch = ": the tokens are items of one growing JSON array, which no EventSource and no SSE client reads"
+            array = "one JSON array that is sent whole" if head.get("content-length") else "one growing JSON array"
+            mismatch = f": the tokens are items of {array}, which no EventSource and no SSE client reads"
         return unmet(f"Content-Type is {printable(values[0])}{mismatch}", evidence)
     if wanted is Media.SSE and seen.transcript.body.lstrip()[:1] == b"<":
         return unmet("the body is HTML", seen.at(0), cause="html")
