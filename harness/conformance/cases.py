@@ -11,7 +11,8 @@ from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from streamgauge.conformance.permissions import OptIn
-from streamgauge.conformance.profile import PLAIN, Profile
+from streamgauge.conformance.profile import PLAIN as PLAIN_PROFILE
+from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.result import Evidence
 from streamgauge.conformance.schema import PayloadSchema
 from streamgauge.diagnosis.cancellation import Upstream
@@ -35,7 +36,9 @@ EXCERPT_BYTES: Final = 160
 _BEFORE: Final = 40
 _BEYOND_ASCII: Final = re.compile(r"[^ -~]")  # ASCII in between is printable, and is most of what is shown
 _SHOWN: Final = 20  # characters of a difference
-_USUAL: Final = ("happy", "happy-2", "gzip")
+HAPPY: Final = ("happy", "happy-2")
+PLAIN: Final = (*HAPPY, "gzip")
+"""The scenarios of the endpoint's ordinary behaviour: every rule of form applies to these."""
 _BROKEN_ANYHOW: Final = (Outcome.ERROR_EVENT, Outcome.STALLED, Outcome.TIMEOUT)
 """Outcomes that no other dialect would make good. A stream that seems empty may have its text elsewhere."""
 
@@ -308,7 +311,7 @@ class Case:
     left_out: dict[str, str] = field(default_factory=dict)
     beyond_means: dict[str, str] = field(default_factory=dict)
     place_guessed: bool = False
-    profile: Profile = PLAIN
+    profile: Profile = PLAIN_PROFILE
 
     @property
     def unfinished(self) -> str | None:
@@ -325,7 +328,7 @@ class Case:
         streams = [one.transcript for one in self.observed if one.streams]
         if self.doubt:
             # Which events are tokens is not known then, but a failure and a silence show all the same.
-            usual = [one.transcript for one in self.of(_USUAL) if one.streams]
+            usual = [one.transcript for one in self.of(PLAIN) if one.streams]
             broken = _BROKEN_ANYHOW if self.dialect is not None else (*_BROKEN_ANYHOW, Outcome.EMPTY)
             if not usual or any(transcript.outcome not in broken for transcript in usual):
                 return None

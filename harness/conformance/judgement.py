@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import PLAIN, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, not_applicable
 from streamgauge.conformance.fixes import for_products
 from streamgauge.conformance.permissions import FRAMING
@@ -12,7 +12,6 @@ from streamgauge.conformance.profile import Profile
 from streamgauge.conformance.registry import Check
 from streamgauge.conformance.requirement import Level
 from streamgauge.conformance.result import CheckResult, Verdict
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.diagnosis.product import fixes_for, products, products_in, with_cause
 from streamgauge.leaks import beginning
 from streamgauge.protocol.dialects.choice import SETTLE

@@ -14,7 +14,7 @@ from typing import Final
 
 from streamgauge.conformance import profiles
 from streamgauge.conformance.bill import FIRST, Spending, pair_before, scenarios_of
-from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.cases import HAPPY, Case, Observed, Position
 from streamgauge.conformance.clients.client_matrix import compare_clients, stream_of
 from streamgauge.conformance.dead_end import DeadEnd, NoLongerAnswers, excuse
 from streamgauge.conformance.hop import beside
@@ -27,7 +27,6 @@ from streamgauge.conformance.result import CheckResult, ChecksFile, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS, own_load
 from streamgauge.conformance.scenarios.cost import Budget
 from streamgauge.conformance.scenarios.declaration import Concurrency, Scenario
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.runner import ENDLESS_S, Pace, ScenarioRunner, Waiting
 from streamgauge.conformance.scenarios.scheduler import AT_ONCE, ObserveScenario, Progress, run_scenarios
 from streamgauge.conformance.schema import PayloadSchema

@@ -3,12 +3,11 @@
 from typing import Final
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, info, lesser, met, not_applicable, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import ANTHROPIC, issue, source
 from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads, no_error

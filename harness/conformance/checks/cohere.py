@@ -3,13 +3,12 @@
 from typing import Final
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, met, unmet
 from streamgauge.conformance.payloads import Payload, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import COHERE
 from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads

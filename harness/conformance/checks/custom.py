@@ -6,14 +6,13 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import custom, speaks, with_schema
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed, blocks, printable
 from streamgauge.conformance.checks.framing import data_prefix_every_line
 from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.payloads import is_sentinel, kind_of
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence, Verdict
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.schema import Breach
 from streamgauge.conformance.sources import INTERPRETING, guides
 from streamgauge.conformance.wants import success

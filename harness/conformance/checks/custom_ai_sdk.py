@@ -1,11 +1,10 @@
 """custom.*: the UI message stream of the Vercel AI SDK, whose client validates every chunk."""
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import HAPPY, Case, Observed
 from streamgauge.conformance.finding import Finding
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import source
 from streamgauge.conformance.vendors import judge_payloads

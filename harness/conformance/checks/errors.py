@@ -6,12 +6,11 @@ from typing import Any, Final
 from streamgauge.conformance.applies import OPENAI_CHUNKS
 from streamgauge.conformance.bare_error import bare_error
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.upstream_errors import PATIENCE_S, REFUSED
 from streamgauge.conformance.sources import (
     ANTHROPIC,

@@ -4,13 +4,12 @@ from itertools import pairwise
 from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.upstream import CUT_AFTER_TOKENS
 from streamgauge.conformance.sources import OPENAI_CHAT, guides, rfc, source
 from streamgauge.conformance.waiting import tries_in_words, try_gaps_ns

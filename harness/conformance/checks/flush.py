@@ -5,14 +5,13 @@ from statistics import median
 from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, Release
+from streamgauge.conformance.cases import HAPPY, Case, Observed, Release
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Verdict
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, PARSING, guides, issue
 from streamgauge.conformance.wants import answer, stream
 from streamgauge.diagnosis.lockstep import MEASURE_TOKENS, is_one_behind

@@ -6,14 +6,13 @@ from typing import Final, NamedTuple
 
 from streamgauge.conformance.applies import two_paths
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import HAPPY, Case, Observed
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.checks.flush import LONGER
 from streamgauge.conformance.finding import Finding, inconclusive, met, unmet
 from streamgauge.conformance.hop import changed_headers
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import NGINX_PROXY, guides, issue
 from streamgauge.conformance.wants import anything
 from streamgauge.units import show_ms

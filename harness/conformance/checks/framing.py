@@ -5,14 +5,13 @@ from typing import Final
 
 from streamgauge.conformance.applies import json_events, sse
 from streamgauge.conformance.bare_error import bare_error
-from streamgauge.conformance.cases import BLANKS, FIELDS, Case, Observed, blocks, printable
+from streamgauge.conformance.cases import BLANKS, FIELDS, PLAIN, Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet
 from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import INTERPRETING, issue, wpt
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Line

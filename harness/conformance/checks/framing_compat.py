@@ -4,14 +4,13 @@ from collections import Counter
 from typing import Final
 
 from streamgauge.conformance.applies import sse
-from streamgauge.conformance.cases import FIELDS, WHITE_SPACE, Case, Observed, blocks
+from streamgauge.conformance.cases import FIELDS, PLAIN, WHITE_SPACE, Case, Observed, blocks
 from streamgauge.conformance.checks.framing import BOM, data_lines, show_line
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import INTERPRETING, LAST_EVENT_ID, PARSING, guides, issue, wpt
 from streamgauge.units import show_bytes
 

@@ -3,13 +3,12 @@
 from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, lesser, met, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, kind_of, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import GEMINI, issue, source
 from streamgauge.conformance.vendors import judge_payloads

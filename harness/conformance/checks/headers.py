@@ -5,13 +5,12 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed, printable
 from streamgauge.conformance.checks.errors import REFUSALS
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, EVENTSOURCE, OLLAMA, guides, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
 from streamgauge.protocol.dialects.base import SSE_TYPE, Media

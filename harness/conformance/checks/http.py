@@ -3,12 +3,11 @@
 from typing import Final
 
 from streamgauge.conformance.applies import takes_body
-from streamgauge.conformance.cases import Case, Observed, keys_passed_on, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, keys_passed_on, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import PLACE, REFUSING_MOCK, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import EVENTSOURCE, guides, issue, rfc, wpt
 from streamgauge.conformance.wants import answer, anything, concluded
 from streamgauge.protocol.dialects.base import Media

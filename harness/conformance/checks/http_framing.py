@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from streamgauge.conformance.cases import Case, Observed, printable, visible
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed, printable, visible
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import FRAMING, STREAM
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import NGINX_PROXY, guides, issue, rfc, source
 from streamgauge.conformance.wants import answer, anything, stream
 from streamgauge.wire import End, Framing

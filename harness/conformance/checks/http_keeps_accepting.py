@@ -1,10 +1,9 @@
 """http.keeps-accepting: an endpoint that dies in the middle of a run must not pass because nothing could be judged."""
 
-from streamgauge.conformance.cases import Case, printable
+from streamgauge.conformance.cases import HAPPY, Case, printable
 from streamgauge.conformance.finding import Finding, met, unmet
 from streamgauge.conformance.registry import whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import issue
 
 _LAST = 3  # requests before the first failure that the finding names

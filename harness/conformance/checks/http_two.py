@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import HAPPY, Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import guides, issue, rfc
 from streamgauge.conformance.wants import anything
 

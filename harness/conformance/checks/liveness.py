@@ -5,12 +5,11 @@ from typing import Final
 
 from streamgauge.conformance.applies import sse
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import HEARTBEAT_NS, Case, Observed, printable
+from streamgauge.conformance.cases import HEARTBEAT_NS, PLAIN, Case, Observed, printable
 from streamgauge.conformance.checks.errors import joined
 from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.sources import ANTHROPIC, AUTHORING, guides, issue, source
 from streamgauge.conformance.waiting import longest_silence, tries_in_words
 from streamgauge.conformance.wants import anything

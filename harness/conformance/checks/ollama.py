@@ -3,13 +3,12 @@
 from typing import Final
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, lesser, met, unmet
 from streamgauge.conformance.payloads import kind_of, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MAY, MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OLLAMA, source
 from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_payloads, no_error

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from streamgauge.conformance.applies import OPENAI_CHUNKS, openai_chunks
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MAY, MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_COMPLETIONS, issue, source
 from streamgauge.conformance.vendors import judge_payloads

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamgauge.conformance.applies import openai_chat
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.checks.openai_chat import Chunk, chunks
 from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_CHAT, issue, rfc
 from streamgauge.protocol.dialects.payload import NotJson, decode
 

@@ -3,12 +3,11 @@
 from typing import Any, Final
 
 from streamgauge.conformance.applies import OPENAI_CHUNKS, openai_chunks
-from streamgauge.conformance.cases import Case, Observed, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, printable
 from streamgauge.conformance.finding import Finding, inconclusive, lesser, met, unmet, worst
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.sources import OPENAI_CHAT, OPENAI_ERRORS, guides, issue, source
 from streamgauge.conformance.wants import answer, success
 from streamgauge.protocol.dialects.base import Kind

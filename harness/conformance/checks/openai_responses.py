@@ -3,13 +3,12 @@
 from typing import Any, Final
 
 from streamgauge.conformance.applies import speaks
-from streamgauge.conformance.cases import Case, Observed, blocks, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, blocks, printable
 from streamgauge.conformance.finding import Finding, info, lesser, met, unmet
 from streamgauge.conformance.payloads import Payload, is_sentinel, objects
 from streamgauge.conformance.profile import Profile, Rule
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.schemas import DEFINITIONS
 from streamgauge.conformance.sources import OPENAI_RESPONSES, OPENRESPONSES, issue
 from streamgauge.conformance.vendors import DOCUMENTED_ONLY, judge_names, judge_payloads, no_error

@@ -5,12 +5,11 @@ from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Final
 
-from streamgauge.conformance.cases import Case, Observed, keys_passed_on, printable
+from streamgauge.conformance.cases import HAPPY, Case, Observed, keys_passed_on, printable
 from streamgauge.conformance.finding import Finding, inconclusive, met, not_applicable, unmet, worst
 from streamgauge.conformance.permissions import REFUSING_MOCK
 from streamgauge.conformance.registry import Applies, whole_case
 from streamgauge.conformance.requirement import MUST, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.conformance.scenarios.promise import BEYOND, LATE, WITHIN, is_refused
 from streamgauge.conformance.sources import guides, rfc
 from streamgauge.protocol.dialects.base import Kind

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from streamgauge.conformance.applies import custom, resumable
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
+from streamgauge.conformance.cases import BLANKS, HAPPY, PLAIN, WHITE_SPACE, Case, Observed, first_difference, printable
 from streamgauge.conformance.checks.errors import FAULTED, REFUSALS
 from streamgauge.conformance.checks.resume import Rest, pair, rest_of
 from streamgauge.conformance.finding import Finding, inconclusive, info, met, not_applicable, unmet, worst
@@ -16,7 +16,6 @@ from streamgauge.conformance.permissions import MOCK, PLACE
 from streamgauge.conformance.registry import per_stream, whole_case
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
 from streamgauge.conformance.result import Evidence
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import CORS, LAST_EVENT_ID, PARSING, guides, issue, rfc, wpt
 from streamgauge.conformance.wants import answer, stream
 from streamgauge.leaks import mask, possible

@@ -4,12 +4,11 @@ from typing import Final
 
 from streamgauge.conformance.applies import custom
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import HAPPY, PLAIN, Case, Observed
 from streamgauge.conformance.checks.errors import HANG_AT_A_FAILURE, joined
 from streamgauge.conformance.finding import Finding, lesser, met, not_applicable, unmet
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import ANTHROPIC, OLLAMA, OPENAI_CHAT, OPENAI_RESPONSES, guides, issue, rfc
 from streamgauge.conformance.wants import stream
 from streamgauge.protocol import dialects

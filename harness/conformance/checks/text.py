@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from streamgauge.conformance.applies import custom, json_payloads
 from streamgauge.conformance.broken_by import BrokenBy
-from streamgauge.conformance.cases import BLANKS, WHITE_SPACE, Case, Observed, first_difference, printable
+from streamgauge.conformance.cases import BLANKS, HAPPY, PLAIN, WHITE_SPACE, Case, Observed, first_difference, printable
 from streamgauge.conformance.finding import Finding, inconclusive, info, lesser, met, not_applicable, unmet
 from streamgauge.conformance.other_text import changes_any_text
 from streamgauge.conformance.payloads import is_sentinel
 from streamgauge.conformance.permissions import MOCK
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import MUST, SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import HAPPY, PLAIN
 from streamgauge.conformance.sources import (
     COHERE,
     INTERPRETING,

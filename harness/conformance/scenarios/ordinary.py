@@ -16,9 +16,6 @@ from streamgauge.units import SECOND
 from streamgauge.wire import End
 
 FIRST_GRACE_S: Final = 6.0
-HAPPY: Final = ("happy", "happy-2")
-# The endpoint's ordinary behaviour, so every rule of form applies to these.
-PLAIN: Final = (*HAPPY, "gzip")
 LONG_TOKENS: Final = 10
 LONG_NS: Final = 1 * SECOND  # below it, times do not tell a burst from a flow
 LONGER_PROMPT: Final = "Write the numbers from one to one hundred in words, one on each line, and nothing else."

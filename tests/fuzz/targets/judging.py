@@ -5,14 +5,13 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.conformance.cases import Case, Observed, Position
+from streamgauge.conformance.cases import HAPPY, Case, Observed, Position
 from streamgauge.conformance.checks import CHECKS
 from streamgauge.conformance.clients import CLIENTS, event_source
 from streamgauge.conformance.clients.base import Body, EmulatedError, Message, RefusedError, ReportedError
 from streamgauge.conformance.judgement import judge_case
 from streamgauge.conformance.result import ChecksFile, Verdict
 from streamgauge.conformance.scenarios import SCENARIOS
-from streamgauge.conformance.scenarios.ordinary import HAPPY
 from streamgauge.protocol import dialects
 from streamgauge.protocol.dialects.base import Delta, Kind
 from streamgauge.protocol.dialects.choice import Origin, choose

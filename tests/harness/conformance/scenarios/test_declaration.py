@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamgauge.conformance.cases import Observed
+from streamgauge.conformance.cases import PLAIN, Observed
 from streamgauge.conformance.permissions import OptIn
 from streamgauge.conformance.scenarios import SCENARIOS
 from streamgauge.conformance.scenarios.declaration import Concurrency, scenario
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 from streamgauge.conformance.scenarios.runner import ScenarioRunner
 
 
