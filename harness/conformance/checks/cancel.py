@@ -63,15 +63,15 @@ def upstream_aborted(case: Case) -> Finding:
     broken_by=BrokenBy(proxy="--ignore-abort"),
 )
 def before_first_token(case: Case) -> Finding:
-    found = _judged(case, "cancel-early")
-    if found.verdict is not Verdict.PASS or not case.of((HEADLESS,)):
+    found = _judged(case, "cancel-early") if case.of(("cancel-early",)) else None
+    if found is not None and (found.verdict is not Verdict.PASS or not case.of((HEADLESS,))):
         return found
     headless = _judged(case, HEADLESS)
     if headless.verdict is None and not headless.lesser:
         return headless._replace(
             cause="awaited-head", actual=f"where the upstream's head comes late, {headless.actual}"
         )
-    return found
+    return found or headless
 
 
 def _judged(case: Case, scenario: str) -> Finding:

@@ -170,6 +170,7 @@ for check, scenario in (("cancel.upstream-aborted", "cancel-mid"), ("cancel.befo
 HEADLESS = left("cancel-headless", TO_THE_END)
 check, noticed = "cancel.before-first-token", left("cancel-early", seen_after(5))
 add(check, "fail", noticed, HEADLESS, HEADLESS, HEADLESS)
+add(check, "fail", HEADLESS, HEADLESS, HEADLESS)
 add(check, "pass", noticed, left("cancel-headless", seen_after(5)))
 add(check, "pass", noticed, left("cancel-headless"))  # the mock has no late head in this dialect
 add(check, "fail", left("cancel-early", TO_THE_END), left("cancel-headless", seen_after(5)))
