@@ -31,7 +31,7 @@ IN_A_LINE: Final = {
 }
 # What the quoted line or event begins with, in the examples of these checks.
 QUOTED: Final = {
-    "framing.known-fields": rb"error: x|Data: x| data: x|lost text|\{\n|\{\"error",
+    "framing.known-fields": rb"error: x|message:|Data: x| data: x|lost text|\{\n|\{\"error",
     "framing.no-merged-events": rb"data: [^\n]+\ndata: ",
     "framing.no-rewrapped-lines": rb"data: (data|event|):",
     "framing.single-line-json": rb"data: [^\n]+\ndata: ",
