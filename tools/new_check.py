@@ -16,11 +16,10 @@ CHECK: Final = '''\
 """{id}: TODO why clients or people need it."""
 
 from streamgauge.conformance.applies import sse
-from streamgauge.conformance.cases import Case, Observed
+from streamgauge.conformance.cases import PLAIN, Case, Observed
 from streamgauge.conformance.finding import Finding, inconclusive
 from streamgauge.conformance.registry import per_stream
 from streamgauge.conformance.requirement import SHOULD, Basis, Requirement, Severity
-from streamgauge.conformance.scenarios.ordinary import PLAIN
 
 
 @per_stream(
