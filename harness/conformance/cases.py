@@ -326,16 +326,14 @@ class Case:
     def _no_content(self) -> str | None:
         """Why an endpoint that only ever failed, hung or answered nothing has not passed by its framing alone."""
         streams = [one.transcript for one in self.observed if one.streams]
-        if self.doubt:
-            # Which events are tokens is not known then, but a failure and a silence show all the same.
-            usual = [one.transcript for one in self.of(PLAIN) if one.streams]
-            broken = _BROKEN_ANYHOW if self.dialect is not None else (*_BROKEN_ANYHOW, Outcome.EMPTY)
-            if not usual or any(transcript.outcome not in broken for transcript in usual):
-                return None
-            return f"no ordinary stream ended well, and most checks had nothing to judge ({_how(usual[0])})"
-        if not streams or any(transcript.tokens for transcript in streams):
-            return None
-        return f"no stream had content, so most checks had nothing to judge ({_how(streams[0])})"
+        if streams and not self.doubt and not any(transcript.tokens for transcript in streams):
+            return f"no stream had content, so most checks had nothing to judge ({_how(streams[0])})"
+        # In doubt it is not known which events are tokens, but a failure and a silence show all the same.
+        usual = [one.transcript for one in self.of(PLAIN) if one.streams]
+        broken = _BROKEN_ANYHOW if self.dialect is not None else (*_BROKEN_ANYHOW, Outcome.EMPTY)
+        if usual and all(transcript.outcome in broken for transcript in usual):
+            return f"no ordinary stream ended well, so no whole answer was judged ({_how(usual[0])})"
+        return None
 
     def of(self, scenarios: Sequence[str]) -> list[Observed]:
         """The observations of some scenarios, in that order."""

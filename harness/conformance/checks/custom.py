@@ -17,6 +17,7 @@ from streamgauge.conformance.schema import Breach
 from streamgauge.conformance.sources import INTERPRETING, guides
 from streamgauge.conformance.wants import success
 from streamgauge.protocol.dialects.base import Kind
+from streamgauge.protocol.dialects.event_json import TEXT_KEYS
 from streamgauge.protocol.dialects.payload import NotJson, decode
 from streamgauge.protocol.eventstream import Event
 from streamgauge.wire import Framing
@@ -55,8 +56,11 @@ def consistent_shape(seen: Observed, case: Case) -> Finding | None:
     for index, event in enumerate(seen.transcript.events):
         value = decode(event.data)
         known = kinds.get(index, set()) & {Kind.DONE, Kind.ERROR, Kind.PING}
+        content = Kind.CONTENT in kinds.get(index, set())
         # Payloads that are not JSON have their own check. Events before the first content are start events.
-        if isinstance(value, NotJson) or known or (not shaped and Kind.CONTENT not in kinds.get(index, set())):
+        if isinstance(value, NotJson) or known or (not shaped and not content):
+            continue
+        if not content and _is_of_the_application(value):
             continue
         shaped.append((event, _shape(value)))
     if not shaped:
@@ -68,6 +72,11 @@ def consistent_shape(seen: Observed, case: Case) -> Finding | None:
             f"{len(odd):,} of {len(shaped):,} events are {odd[0][1]} instead of {usual}", seen.at(odd[0][0].offset)
         )
     return met(f"every content event is {usual}")
+
+
+def _is_of_the_application(value: Any) -> bool:
+    """Whether an object is no token of another shape, but a status, a source or the like between the tokens."""
+    return isinstance(value, dict) and not any(key in value for key in TEXT_KEYS)
 
 
 def _shape(value: Any) -> str:
@@ -98,7 +107,11 @@ def _shape(value: Any) -> str:
     expected='{"token": string, "done": boolean}, done true on the last event only',
 )
 def token_done_shape(seen: Observed, case: Case) -> Finding | None:
-    payloads = [(event, value) for event in seen.transcript.events if isinstance(value := decode(event.data), dict)]
+    payloads = [
+        (event, value)
+        for event in seen.transcript.events
+        if isinstance(value := decode(event.data), dict) and ("done" in value or not _is_of_the_application(value))
+    ]
     if not payloads:
         return None
     if not any("done" in value for _, value in payloads):

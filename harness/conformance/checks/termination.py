@@ -54,6 +54,10 @@ def opened(seen: Observed) -> bool:
                 "Return from the handler when the upstream's answer ends; here something keeps the response open, and"
                 " it never ends."
             ),
+            "only-finish": (
+                "Write the end marker after the chunk with the finish reason; where streams end with that and the body"
+                " on purpose, --no-end-marker says so."
+            ),
             "empty": "Find out why the upstream gave no token: an empty stream must end with an error event.",
         },
     ),
@@ -82,7 +86,9 @@ def explicit_end(seen: Observed, case: Case) -> Finding:
         return not_applicable("the dialect has no end marker (see custom.explicit-done-event)")
     if case.guessed and custom(case) is None and not any(map(_is_marked, case.observed)):
         return not_applicable(f"{marker} is only a guess at its end marker (see custom.explicit-done-event)")
-    return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end)
+    finished = transcript.first(Kind.FINISH) is not None and transcript.capture.end is End.COMPLETE
+    cause = "only-finish" if finished else None
+    return unmet(f"no {marker}: {transcript.detail or 'the stream just ends'}", end, cause=cause)
 
 
 def _is_marked(seen: Observed) -> bool:
@@ -119,14 +125,14 @@ def _is_marked(seen: Observed) -> bool:
     wants=stream,
     expected="one end marker, and nothing after it",
 )
-def single_terminal(seen: Observed, _case: Case) -> Finding:
+def single_terminal(seen: Observed, case: Case) -> Finding:
     transcript = seen.transcript
     done = [found.event for found in transcript.deltas if found.delta.kind is Kind.DONE]
     if not done:
         return not_applicable("no end marker came (see termination.explicit-end)")
     if len(done) > 1:
         return unmet(f"{len(done)} end markers", seen.at(transcript.events[done[1]].offset))
-    if seen.failed_by_error:
+    if seen.failed_by_error and (case.dialect is None or case.dialect.marks_success):
         return unmet(
             "both an error and the marker of success",
             seen.at(transcript.events[done[0]].offset),

@@ -1,12 +1,15 @@
 """`event: token | done | error`, each with a JSON object (docs/protocols.md#event-json)."""
 
+from typing import Final
+
 from streamgauge.protocol.dialects import custom
 from streamgauge.protocol.dialects.base import Defaults, Delta, Kind, Media, RequestTemplate
 from streamgauge.protocol.dialects.foreign import error_in
 from streamgauge.protocol.dialects.payload import decode
 from streamgauge.protocol.eventstream import Event
 
-_TEXT_KEYS = ("token", "text", "content", "delta")
+TEXT_KEYS: Final = ("token", "text", "content", "delta")
+"""Where the text of an event may be, the likeliest first."""
 
 
 def _is_token(event: Event) -> bool:
@@ -31,7 +34,7 @@ class EventJson(Defaults):
             return [Delta(Kind.PING)]
         if not isinstance(payload, dict):
             return [Delta(Kind.META, value="not a JSON object")]
-        for key in _TEXT_KEYS:
+        for key in TEXT_KEYS:
             if isinstance(payload.get(key), str):
                 return [Delta(Kind.CONTENT, payload[key])]
         return [Delta(Kind.META)]

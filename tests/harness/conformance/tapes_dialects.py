@@ -107,6 +107,9 @@ for tape in BROKE_OFF:
     add("openai-chat.usage-chunk", "inconclusive", tape)
     add("openai-chat.done-sentinel", "inconclusive", tape)
     add("termination.explicit-end", "fail", tape)
+add("termination.explicit-end", "fail", Tape(body=chat(ROLE, chunk(), FINISH)))
+UI = b'data: {"type":"text-delta","id":"t","delta":"a"}\n\ndata: {"type":"error","errorText":"x"}\n\ndata: [DONE]\n\n'
+add("termination.single-terminal", "pass", Tape(body=UI, dialect="ai-sdk-ui"), dialect="ai-sdk-ui")
 FINISHED = Tape(body=chat(ROLE, chunk(), FINISH), end=End.TIMEOUT, detail="the body did not end in 5.0 s", **ASKED)
 add("openai-chat.finish-reason", "pass", FINISHED)
 add("openai-chat.done-sentinel", "fail", FINISHED)
@@ -268,10 +271,17 @@ LAST = b'data: {"token":"","done":true}\n\n'
 NAMED = b'event: token\ndata: {"token":"Hel"}\n\nevent: token\ndata: {"token":"lo"}\n\n'
 RAW = b"data: Hel\n\ndata: lo\n\n"
 DONE = b"event: done\ndata: {}\n\n"
+STATUS = b'data: {"status":"searching"}\n\ndata: {"citations":["http://x"]}\n\n'
 bodies(
     "custom.consistent-shape",
     {
-        "pass": [STRING, TOKEN + LAST, NAMED + DONE, b'event: token\ndata: {"id":"x"}\n\n' + NAMED + DONE],
+        "pass": [
+            STRING,
+            TOKEN + LAST,
+            TOKEN + STATUS + TOKEN + LAST,
+            NAMED + DONE,
+            b'event: token\ndata: {"id":"x"}\n\n' + NAMED + DONE,
+        ],
         "fail": [
             TOKEN + b'data: {"text":"x"}\n\n' + LAST,
             STRING.replace(b"data: [DONE]", b'data: {"token":"x"}\n\ndata: [DONE]'),
@@ -283,9 +293,10 @@ bodies(
 bodies(
     "custom.token-done-shape",
     {
-        "pass": [TOKEN + LAST, TOKEN + b'data: {"token":"!","done":true}\n\n'],
+        "pass": [TOKEN + LAST, TOKEN + b'data: {"token":"!","done":true}\n\n', TOKEN + STATUS + TOKEN + LAST],
         "fail": [
             TOKEN,
+            TOKEN + STATUS,
             TOKEN + LAST + LAST,
             TOKEN + LAST + TOKEN,
             TOKEN + b'data: {"token":null,"done":false}\n\n' + LAST,

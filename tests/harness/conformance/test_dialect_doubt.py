@@ -136,6 +136,15 @@ def test_a_doubt_alone_leaves_a_run_whole(name: str) -> None:
     assert case_of(Tape(body=body)).unfinished is None
 
 
+def test_an_endpoint_whose_every_answer_fails_behind_some_text_has_not_passed_either() -> None:
+    failed = Tape(body=CHUNK * 3 + data({"error": {"message": "boom"}}))
+    case = case_of(failed, replace(failed, scenario="happy-2"))
+
+    assert case.doubt is None
+    assert (case.unfinished or "").startswith("no ordinary stream ended well, ")
+    assert case_of(failed, Tape(scenario="happy-2", body=CHAT)).unfinished is None
+
+
 def test_one_ordinary_stream_that_ends_well_is_enough_in_doubt() -> None:
     failed = Tape(scenario="happy-2", body=PIECES + data({"message": "boom"}, name="error"))
 
