@@ -122,9 +122,9 @@ def token_done_shape(seen: Observed, case: Case) -> Finding | None:
     for event, value in payloads:
         if kind_of(value.get("token")) != "string" and value.get("done") is not True:
             return unmet(f"token is {kind_of(value.get('token'))}", seen.at(event.offset), cause="token-type")
-        if kind_of(value.get("done")) != "boolean":
-            return unmet(f"done is {kind_of(value.get('done'))}", seen.at(event.offset), cause="done-type")
-    done = [event for event, value in payloads if value["done"]]
+        if "done" in value and kind_of(value["done"]) != "boolean":  # absent, it reads as false
+            return unmet(f"done is {kind_of(value['done'])}", seen.at(event.offset), cause="done-type")
+    done = [event for event, value in payloads if value.get("done")]
     if not done:
         return unmet("no event has done: true", seen.at(len(seen.transcript.body)))
     if len(done) > 1 or done[0] is not payloads[-1][0]:

@@ -305,6 +305,11 @@ bodies(
         "not-applicable": [STRING, b'data: {"token":"Hel"}\n\n'],
     },
 )
+add(
+    "custom.token-done-shape",
+    "pass",
+    Tape(body=b'data: {"token":"Hel"}\n\ndata: {"token":"lo"}\n\ndata: {"done":true}\n\n', dialect="token-done"),
+)
 add("custom.token-done-shape", "fail", Tape(body=b'data: {"token":"Hel"}\n\n', dialect="token-done"))
 bodies(
     "custom.explicit-done-event",
