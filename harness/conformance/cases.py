@@ -443,7 +443,7 @@ def excerpt(body: bytes, offset: int) -> tuple[str, int | None]:
 
 
 def _how(transcript: Transcript) -> str:
-    return f"{transcript.outcome}: {transcript.detail}" if transcript.detail else transcript.outcome.value
+    return printable(f"{transcript.outcome}: {transcript.detail}" if transcript.detail else transcript.outcome, 300)
 
 
 def whole_character(body: bytes, at: int) -> int:
